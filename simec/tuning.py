@@ -12,7 +12,7 @@ import numpy as np
 
 from corpora.files import StrPath, atomic_path
 
-__all__ = ["draw_settings", "format_table", "write_table"]
+__all__ = ["draw_settings", "format_table", "format_value", "write_table"]
 
 Row = Mapping[str, Any]
 
@@ -41,7 +41,7 @@ def draw_settings(
 def format_table(rows: Sequence[Row]) -> str:
     """Format rows with the same names as aligned columns."""
     columns = list(rows[0])
-    cells = [columns, *([_cell(row[name]) for name in columns] for row in rows)]
+    cells = [columns, *([format_value(row[name]) for name in columns] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
         "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
@@ -49,7 +49,8 @@ def format_table(rows: Sequence[Row]) -> str:
     )
 
 
-def _cell(value: Any) -> str:
+def format_value(value: Any) -> str:
+    """Format a value of a table: four digits, or "-" for None."""
     if isinstance(value, float):
         return f"{value:.4g}"
     return "-" if value is None else str(value)

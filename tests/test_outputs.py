@@ -25,9 +25,13 @@ from corpora.files import atomic_path, check_output
 
 APPS = {"corpora": corpora.cli.app, "conec": conec.cli.app, "simec": simec.cli.app}
 FILES = ("out", "html")  # parameters for outputs
-FOLDERS = {("corpora", "encode"), ("conec", "train"), ("conec", "tag", "train"),
-           ("simec", "links", "train"), ("simec", "recommend", "train"),
-           ("simec", "molecules", "pretrain"), ("simec", "molecules", "finetune")}  # fmt: skip
+MORE = {(("simec", "links", "tune"), "--model"), (("simec", "recommend", "tune"), "--table")}
+FOLDERS = {(names, "--out") for names in (
+    ("corpora", "encode"), ("conec", "train"), ("conec", "tag", "train"),
+    ("simec", "links", "train"),
+    ("simec", "recommend", "train"), ("simec", "recommend", "tune"),
+    ("simec", "molecules", "pretrain"), ("simec", "molecules", "finetune"),
+)} | {(("simec", "links", "tune"), "--model")}  # fmt: skip
 RUNNER = CliRunner()
 
 
@@ -48,7 +52,7 @@ OUTPUTS = [
     (names, parameter.opts[0])
     for names, command in COMMANDS.items()
     for parameter in command.params
-    if parameter.name in FILES
+    if parameter.name in FILES or (names, parameter.opts[0]) in MORE
 ]
 
 
@@ -63,10 +67,10 @@ def test_all_outputs_are_found() -> None:
         and parameter.opts[0].startswith("-")
     }
     assert says_write <= set(OUTPUTS)
-    assert len(OUTPUTS) == 16
+    assert len(OUTPUTS) == 20
 
 
-def bad_outputs(folder: Path, names: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
+def bad_outputs(folder: Path, is_folder: bool) -> Iterator[tuple[Path, str]]:
     """Outputs that can't be written, with a part of the error."""
     (folder / "file").write_text("kept")
     (folder / "full").mkdir()
@@ -76,7 +80,7 @@ def bad_outputs(folder: Path, names: tuple[str, ...]) -> Iterator[tuple[Path, st
     (folder / "loop").symlink_to("loop")
     yield folder / "loop", "points to itself"
     yield folder / ("x" * 300), "too long"
-    if names in FOLDERS:
+    if is_folder:
         yield folder / "file", "not a folder"
         yield folder / "full", "notes.txt"
         os.mkfifo(folder / "pipe")
@@ -90,12 +94,17 @@ def test_an_output_is_checked_before_any_input(
     names: tuple[str, ...], option: str, tmp_path: Path
 ) -> None:
     program, *command = names
-    for out, expected in bad_outputs(tmp_path, names):
+    is_folder = (names, option) in FOLDERS
+    for out, expected in bad_outputs(tmp_path, is_folder):
         arguments = [
             "no-such-input"
             for parameter in COMMANDS[names].params
             if parameter.required and not parameter.opts[0].startswith("-")
         ]
+        if (names, option) in MORE and names[1] == "recommend":
+            arguments += ["--out", str(tmp_path / "model")]
+        elif (names, option) in MORE:
+            arguments += ["--out", str(tmp_path / "settings.csv")]
         more = []
         if option == "--html":
             arguments = ["no-such-input"] * 3
@@ -110,7 +119,7 @@ def test_an_output_is_checked_before_any_input(
             assert "Traceback" not in result.stderr
     assert (tmp_path / "file").read_text() == "kept"
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
-        ["file", "full", "loop", *(["pipe"] if names in FOLDERS else [])]
+        ["file", "full", "loop", *(["pipe"] if is_folder else [])]
     )
 
 

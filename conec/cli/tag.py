@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from conec.cli.options import load_model, load_tagger
+from corpora.cleaning import Pipeline
 from corpora.cli.app import report, report_warnings
 from corpora.cli.options import (
     Encoding,
@@ -166,16 +167,11 @@ def train(
     """  # noqa: D301
     from conec.ner import ContextFeatures, Tagger
 
-    features = None
+    features, n_words = None, 0
     if model is not None:
         encoder = load_model(model)
+        Pipeline(split_commas(clean))  # unknown steps are found before the text is read
         n_words = int(encoder.vocabulary.counts.sum())
-        if 0 < n_words < _MIN_WORDS:  # 0: the words of imported vectors were not counted
-            report(
-                f"{model} was trained on {n_words:,} words, too few for a tagger to gain much from "
-                f"it: train it on at least {_MIN_WORDS:,} words of text without tags, better 5 "
-                "million or more"
-            )
         features = ContextFeatures(
             model if refer else encoder,
             sparse=True,
@@ -188,6 +184,12 @@ def train(
         raise ValueError("--clean and --refer need --model: pass the model, or leave them out")
     tagger = Tagger(features, occurrences=occurrences, c1=c1, c2=c2, max_iterations=iterations)
     documents, tags = _read_tagged(text, _Reading(columns, encoding, errors, max_ratio, words_only))
+    if 0 < n_words < _MIN_WORDS:  # 0: the words of imported vectors were not counted
+        report(
+            f"{model} was trained on {n_words:,} words, too few for a tagger to gain much from it: "
+            f"train it on at least {_MIN_WORDS:,} words of text without tags, better 5 million or "
+            "more"
+        )
     with report_warnings():
         tagger.fit(documents, tags, progress=progress)
     tagger.save(out, copy_model=not refer)

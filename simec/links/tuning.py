@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import logging
 import math
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from corpora.checks import check_integer, check_number
-from corpora.files import StrPath, atomic_path, check_output
+from corpora.files import StrPath, check_output
 from simec.links.predictor import LinkPredictor, check_parameters
 from simec.links.triples import Id, as_triples, split_triples
+from simec.tuning import draw_settings, format_table, format_value, write_table
 
 logger = logging.getLogger(__name__)
 
@@ -59,16 +57,10 @@ class Tuning:
 
     def save_table(self, path: StrPath) -> None:
         """Write the table and the best setting: JSON, or CSV if the name ends in ``.csv``."""
-        _write(Path(path), self.table, self.best)
+        write_table(path, self.table, self.best)
 
     def __str__(self) -> str:
-        columns = list(self.table[0])
-        rows = [columns, *([_cell(row[name]) for name in columns] for row in self.table)]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-            for row in rows
-        )
+        return format_table(self.table)
 
 
 def tune(
@@ -149,7 +141,9 @@ def tune(
         raise ValueError("there are no validation triples: pass valid=, or more triples")
     more = None if known is None else as_triples(known)
     ids = None if entities is None else list(entities)
-    settings = [_Setting(i, values) for i, values in enumerate(_draw(searched, n_settings, random))]
+    settings = [
+        _Setting(i, values) for i, values in enumerate(draw_settings(searched, n_settings, random))
+    ]
     end = time.perf_counter() + 60 * minutes
     n_rounds = 1 + math.ceil(math.log(n_settings, _FACTOR) - 1e-9)
     left = settings
@@ -167,9 +161,11 @@ def tune(
                 predictor, seconds, train, held_out, known=more, entities=ids, features=features
             )
             row = setting.row(searched)
-            logger.info("%s", ", ".join(f"{name} {_cell(value)}" for name, value in row.items()))
+            logger.info(
+                "%s", ", ".join(f"{name} {format_value(value)}" for name, value in row.items())
+            )
             if table is not None:
-                _write(Path(table), *_ranked(settings, searched, parameters))
+                write_table(table, *_ranked(settings, searched, parameters))
         left = sorted(left, key=_Setting.order)[: math.ceil(len(left) / _FACTOR)]
     best = min(settings, key=_Setting.order)
     if best.predictor is None:
@@ -274,33 +270,3 @@ def _check_space(
         for value in values:
             check_parameters(LinkPredictor(**{**shared, name: value}))
     return searched
-
-
-def _draw(
-    searched: dict[str, list[Any]], n: int, random: np.random.RandomState
-) -> list[dict[str, Any]]:
-    """Draw different settings, at most n; the first is empty: the defaults."""
-    settings: list[dict[str, Any]] = [{}]
-    for _ in range(20 * n):  # a small space has fewer settings
-        drawn = {name: values[random.randint(len(values))] for name, values in searched.items()}
-        if len(settings) < n and drawn not in settings:
-            settings.append(drawn)
-    return settings
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "-" if value is None else str(value)
-
-
-def _write(path: Path, rows: list[dict[str, Any]], best: dict[str, Any]) -> None:
-    """Write the table to a JSON or CSV file."""
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        if path.suffix == ".csv":
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-        else:
-            json.dump({"best": best, "settings": rows}, file, indent=1)
-            file.write("\n")

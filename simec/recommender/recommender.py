@@ -707,6 +707,8 @@ class Recommender(FactorRecommender):
         first_features, second_features = features[:: 1 if self.embeds_users_ else -1]
         if self.encoder_ is not None:
             self._check_encoder(self.encoder_, first_features, *trained)
+        elif self._form != "explicit" or self.l2 != "auto":
+            raise ValueError("encoder_ is missing")
         self._check_content()
         if self.encoder_ is not None and (self.second_encoder_ is None) != (
             second_features is None

@@ -80,10 +80,10 @@ def running(n_nodes: int, memory: int = MEMORY) -> Iterator[Cluster]:
             "RAY_TMPDIR": folder,
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_worker_niceness": "0",  # 15 by default: slow on a busy machine
-            # A dead node is found after about 1 s, not 15.
-            "RAY_health_check_initial_delay_ms": "500",
-            "RAY_health_check_period_ms": "400",
-            "RAY_health_check_failure_threshold": "3",
+            # A dead node is found after about 5 s, not 15. Busy nodes answer late.
+            "RAY_health_check_initial_delay_ms": "1000",
+            "RAY_health_check_period_ms": "1000",
+            "RAY_health_check_failure_threshold": "5",
             "PYTHONDONTWRITEBYTECODE": "",  # many processes import the same modules
         },
     )

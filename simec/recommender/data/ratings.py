@@ -247,18 +247,20 @@ class Ratings:
     def feedback(self) -> Literal["explicit", "implicit"]:
         """What the values look like: "explicit" ratings, or "implicit" counts of plays or clicks.
 
-        Counts are integers of which more than half are 1 (or all, as of clicks), or positive
-        numbers of which the largest is over 10 and over ten times the median. Others are taken for
-        ratings, such as those from 1 to 5 or from 0 to 100.
+        Counts are integers of which more than half are 1 and none of 3, 4 and 5 is more frequent
+        than 2 (all may be 1, as of clicks), or positive numbers of which the largest is over 10 and
+        over ten times the median. Others are taken for ratings, such as those from 1 to 5, from 0
+        to 100, or 1 and 5.
         """
         values = self.matrix.data
         low, high, median = float(values.min()), float(values.max()), float(np.median(values))
         if low <= 0:
             return "explicit"
-        mostly_one = low == median == 1 and float((values == 1).mean()) > 0.5
         integers = bool((values == np.floor(values)).all())
+        n = [np.count_nonzero(values == count) for count in range(1, 6)]
+        mostly_one = integers and low == 1 and n[0] > len(values) / 2 and n[1] == max(n[1:])
         skewed = high > 10 * max(median, 1)
-        return "implicit" if (mostly_one and integers) or skewed else "explicit"
+        return "implicit" if mostly_one or skewed else "explicit"
 
     def triples(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.float32]]:
         """Users, items and values: three arrays with an entry for each rating, sorted by user."""

@@ -286,17 +286,17 @@ def test_the_old_name_of_the_scale_of_id_features(folder):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_saves_the_finished_steps(folder, monkeypatch, number):
-    from simec.solvers import variational
+    from simec.solvers import gibbs
 
-    turns, calls = variational.rotations, []
+    step, calls = gibbs._Chain.step, []
 
-    def some_turns(*args):
+    def some_steps(*args, **options):
         calls.append(1)
-        if len(calls) == 3:
+        if len(calls) == 30:
             signal.raise_signal(number)
-        return turns(*args)
+        return step(*args, **options)
 
-    monkeypatch.setattr("simec.solvers.variational.rotations", some_turns)
+    monkeypatch.setattr(gibbs._Chain, "step", some_steps)
     out = run(
         "train", folder / "train.csv", "--out", folder / "i", "--dimensions", 2, code=128 + number
     )

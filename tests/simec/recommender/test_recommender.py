@@ -239,6 +239,7 @@ def test_raw_counts_of_any_unit_give_the_same_model():
         ([1, 2, 3, 4, 5], "explicit"),
         ([5, 5, 5, 5], "explicit"),
         ([0, 1, 1, 0], "explicit"),  # likes and dislikes
+        ([1, 1, 1, 5, 5], "explicit"),
         ([-10, 2.5, 9.8], "explicit"),
         ([0.5, 4, 4.5, 5], "explicit"),
         ([10, 60, 80, 100], "explicit"),
