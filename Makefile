@@ -1,10 +1,11 @@
-# `make demo`, `make test`, `make check` and `make docs` do all set-up; nothing but Python >= 3.10 and make is needed.
+# `make demo`, `make test`, `make test-all`, `make check` and `make docs` do all set-up; nothing but Python >= 3.10 and make is needed.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+SELECTED = -m "not long"
 SOURCES = conec simec corpora tests benchmarks
 
-.PHONY: demo test check lint docs pretrained clean
+.PHONY: demo test test-all check lint docs pretrained clean
 
 demo: $(VENV)/demo.done
 	$(BIN)/python -m conec.demo --out demo
@@ -14,8 +15,13 @@ test: $(VENV)/test.done
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy & types=$$!; \
-	$(BIN)/python -m pytest -n 2 --dist loadgroup; tests=$$?; \
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(SELECTED); tests=$$?; \
 	wait $$types && exit $$tests
+
+# all tests; `make test` leaves out quick runs of benchmarks, stress tests, the browser, and embedding and training on
+# a cluster, which take minutes
+test-all: SELECTED =
+test-all: test
 
 # what `make test` does, with the fast tests only
 check: $(VENV)/test.done

@@ -11,6 +11,8 @@ import pytest
 
 from tests.stress.files import NAMES
 
+pytestmark = pytest.mark.long
+
 
 def run(program: str, *arguments: str) -> str:
     result = subprocess.run(

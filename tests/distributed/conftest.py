@@ -23,6 +23,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.xdist_group("cluster"))
+            if item.path.stem in ("test_embedding", "test_training", "test_unfinished"):
+                item.add_marker("long")
 
 
 @pytest.fixture(scope="session")

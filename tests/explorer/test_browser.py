@@ -19,6 +19,7 @@ from tests.explorer.browser import CHROMIUM, chromium, served, show
 from tests.explorer.models import LONG, SCRIPT, word_model
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
     pytest.mark.slow,  # starting the browser takes a second
     pytest.mark.xdist_group("browser"),
