@@ -1,20 +1,82 @@
-"""Helpers to search for parameters: settings drawn from a space, and tables of results."""
+"""Successive halving: settings drawn from a space, rounds, and tables of results."""
 
 from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from corpora.files import StrPath, atomic_path
 
-__all__ = ["draw_settings", "format_table", "format_value", "write_table"]
+__all__ = [
+    "BaseTuning", "Setting", "best_third", "count_rounds", "draw_settings", "format_table",
+    "format_value", "write_table",
+]  # fmt: skip
 
 Row = Mapping[str, Any]
+_FACTOR = 3  # of the settings, the best third goes on to the next round
+
+
+@dataclass
+class BaseTuning:
+    """Result of a search.
+
+    Attributes
+    ----------
+    best : dict of str to object
+        The best setting.
+    table : list of dict
+        A row for each setting, the best first.
+    """
+
+    best: dict[str, Any]
+    table: list[dict[str, Any]]
+
+    def save_table(self, path: StrPath) -> None:
+        """Write the table and the best setting: JSON, or CSV if the name ends in ``.csv``."""
+        write_table(path, self.table, self.best)
+
+    def __str__(self) -> str:
+        return format_table(self.table)
+
+
+@dataclass
+class Setting:
+    """A setting, and the results of the last round that it was in; higher scores are better."""
+
+    number: int
+    values: dict[str, Any]
+    round: int = 0
+    scores: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def score(self) -> float:
+        """Mean score; minus infinity without any."""
+        return float(np.mean(self.scores)) if self.scores else -math.inf
+
+    def order(self) -> tuple[int, float, int]:
+        """Key by which the best setting comes first."""
+        return -self.round, -self.score, self.number
+
+
+_Setting = TypeVar("_Setting", bound=Setting)
+
+
+def count_rounds(n_settings: int) -> int:
+    """Number of rounds until one setting is left."""
+    return 1 + math.ceil(math.log(n_settings, _FACTOR) - 1e-9)
+
+
+def best_third(settings: Sequence[_Setting]) -> list[_Setting]:
+    """The settings that go on to the next round."""
+    return sorted(settings, key=Setting.order)[: math.ceil(len(settings) / _FACTOR)]
 
 
 def draw_settings(

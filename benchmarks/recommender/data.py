@@ -47,15 +47,6 @@ def some(ratings: Any, n_users: int, n_items: int, seed: int) -> Any:
     )
 
 
-def chosen(ratings: Any, mask: npt.NDArray[np.bool_]) -> Any:
-    """The entries, by users, that a mask selects; with all users and items."""
-    from simec.recommender import Ratings
-
-    entries = ratings.matrix.tocoo()
-    part = entries.data[mask], (entries.row[mask], entries.col[mask])
-    return Ratings(sparse.csr_matrix(part, ratings.shape), ratings.users, ratings.items)
-
-
 def split(ratings: Any, task: str, seed: int, share: float = 0.3) -> tuple[Any, Any]:
     """Training and test ratings of a task of the thesis.
 
@@ -77,7 +68,7 @@ def split(ratings: Any, task: str, seed: int, share: float = 0.3) -> tuple[Any, 
     new = [rng.random(n) < share for n in ratings.shape]
     entries = ratings.matrix.tocoo()
     user, item = new[0][entries.row], new[1][entries.col]
-    return chosen(ratings, ~user & ~item), chosen(ratings, user & item)
+    return ratings.select(~user & ~item), ratings.select(user & item)
 
 
 def movies(data: str | Path | None = None) -> dict[int, Movie]:

@@ -102,14 +102,14 @@ def draw_table(ratings: Any, kind: str, n: int, seed: int) -> tuple[Any, Any]:
     test[inside[: len(inside) // 10]] = True
     train = np.zeros(len(entries.data), bool)
     train[inside[len(inside) // 10 :]] = True
-    part = rd.chosen(ratings, train)
+    part = ratings.select(train)
     u, i, values = part.triples()
     # without users and movies that have no training ratings
     from simec.recommender import Ratings, as_ratings
 
     fit = as_ratings((u, i, values))
     rows, columns = ratings.users.find(fit.users.values), ratings.items.find(fit.items.values)
-    held = rd.chosen(ratings, test).matrix[rows][:, columns]
+    held = ratings.select(test).matrix[rows][:, columns]
     return fit, Ratings(sparse.csr_matrix(held), fit.users, fit.items)
 
 

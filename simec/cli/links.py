@@ -198,10 +198,10 @@ class _ShowParameters:
 
     def on_train_begin(self, predictor: LinkPredictor) -> None:
         """Print them."""
-        from simec.links.defaults import AUTO, CHOSEN
+        from simec.links.defaults import CHOSEN, is_auto
 
         given, used = predictor.get_params(), predictor.parameters_
-        chosen = {name: used[name] for name in CHOSEN if given[name] == AUTO}
+        chosen = {name: used[name] for name in CHOSEN if is_auto(given[name])}
         _show("entities", f"{len(predictor.entities_):,}")
         _show("relations", f"{len(predictor.relations_):,}")
         if chosen:

@@ -124,6 +124,17 @@ MethodOption = Annotated[
         "and clicks, which uses times; softmax, warp, bpr: embeddings that are trained to rank."
     ),
 ]
+FeedbackOption = Annotated[
+    Feedback,
+    option("Whether values are ratings (explicit) or counts (implicit); auto: as they look."),
+]
+Liked = Annotated[
+    float | None,
+    option(
+        "Treat ratings of at least this value as clicks, and ignore lower ones.",
+        show_default="use values as they are",
+    ),
+]
 Missing = Annotated[
     MissingValues,
     option(
@@ -161,10 +172,7 @@ def train(
             help="Values are counts; missing pairs are weak negatives: --feedback implicit.",
         ),
     ] = False,
-    feedback: Annotated[
-        Feedback,
-        option("Whether values are ratings (explicit) or counts (implicit); auto: as they look."),
-    ] = Feedback.auto,
+    feedback: FeedbackOption = Feedback.auto,
     alpha: Annotated[
         float, option("With counts: weight of a pair's count; missing pairs have 1.", min=0)
     ] = 5.0,
@@ -172,13 +180,7 @@ def train(
         Confidence, option("With counts: how the weight of a pair grows with its count.")
     ] = Confidence.log,
     method: MethodOption = Method.factors,
-    liked: Annotated[
-        float | None,
-        option(
-            "Treat ratings of at least this value as clicks, and ignore lower ones.",
-            show_default="use values as they are",
-        ),
-    ] = None,
+    liked: Liked = None,
     dimensions: Annotated[
         int | None, option("Length of the embeddings.", min=1, show_default="20; 64 for ranking")
     ] = None,
@@ -309,17 +311,8 @@ def tune(
     ],
     table: TableOptions,
     method: MethodOption = Method.factors,
-    feedback: Annotated[
-        Feedback,
-        option("Whether values are ratings (explicit) or counts (implicit); auto: as they look."),
-    ] = Feedback.auto,
-    liked: Annotated[
-        float | None,
-        option(
-            "Treat ratings of at least this value as clicks, and ignore lower ones.",
-            show_default="use values as they are",
-        ),
-    ] = None,
+    feedback: FeedbackOption = Feedback.auto,
+    liked: Liked = None,
     metric: Annotated[
         Metric, option("What to optimize; auto: rmse for ratings, ndcg for counts and clicks.")
     ] = Metric.auto,

@@ -31,6 +31,11 @@ _LARGE = 10_000  # entities, above which a step scores only a sample of them
 _HUGE = 50_000  # entities, above which embeddings are shorter to save memory
 
 
+def is_auto(value: Any) -> bool:
+    """Whether the value of a parameter is "auto"."""
+    return isinstance(value, str) and value == AUTO
+
+
 @dataclass(frozen=True)
 class GraphSize:
     """Size of a graph.
@@ -89,7 +94,7 @@ def choose(
     p = dict(parameters)
 
     def resolve(name: str, value: Any) -> Any:
-        if isinstance(p[name], str) and p[name] == AUTO:
+        if is_auto(p[name]):
             p[name] = value
         return p[name]
 

@@ -48,7 +48,7 @@ from simec.data.frames import as_frame
 from simec.data.inputs import Inputs, check_device, choose_device
 from simec.linalg.checks import QUIET, check_magnitude
 from simec.linalg.factorization import finite
-from simec.links.defaults import AUTO, CHOSEN, GraphSize, choose, describe
+from simec.links.defaults import CHOSEN, GraphSize, choose, describe, is_auto
 from simec.links.evaluation import Evaluation, rank_both_ways
 from simec.links.losses import LOSSES
 from simec.links.network import RELATION_MATRICES, LinkNetwork, as_inputs
@@ -942,7 +942,7 @@ def _saved_parameters(predictor: LinkPredictor, saved: Any) -> dict[str, Any]:
         parameters |= {name: saved[name] for name in CHOSEN}
     check_parameters(LinkPredictor(**parameters))
     for name in CHOSEN:
-        if parameters[name] == AUTO:
+        if is_auto(parameters[name]):
             raise ValueError(f"fitted_parameters must have a value for {name}")
     return parameters
 
@@ -1082,11 +1082,11 @@ def check_parameters(predictor: LinkPredictor) -> None:
     """Raise a ValueError or TypeError that names an invalid parameter."""
     p = predictor
     for name in ("n_components", "batch_size", "max_iter", "n_iter_no_change"):
-        if not _is_auto(p, name):
+        if not is_auto(getattr(p, name)):
             check_integer(name, getattr(p, name), 1)
-    if not _is_auto(p, "n3"):
+    if not is_auto(p.n3):
         check_number("n3", p.n3, 0)
-    if not _is_auto(p, "dropout") and check_number("dropout", p.dropout, 0) >= 1:
+    if not is_auto(p.dropout) and check_number("dropout", p.dropout, 0) >= 1:
         raise ValueError(f"dropout must be a number >= 0 and < 1, got {p.dropout!r}")
     for name in ("learning_rate", "init_scale"):
         check_number(name, getattr(p, name), 0, above=True)
@@ -1097,11 +1097,11 @@ def check_parameters(predictor: LinkPredictor) -> None:
         check_flag(name, getattr(p, name))
     check_device(p.device)
     check_random_state(p.random_state)
-    if p.relation_matrix == "complex" and not _is_auto(p, "n_components") and p.n_components % 2:
+    if p.relation_matrix == "complex" and not is_auto(p.n_components) and p.n_components % 2:
         raise ValueError(
             f"n_components must be even with relation_matrix='complex', got {p.n_components}"
         )
-    if p.n_negatives is not None and not _is_auto(p, "n_negatives"):
+    if p.n_negatives is not None and not is_auto(p.n_negatives):
         check_integer("n_negatives", p.n_negatives, 1)
         for name, needed in (("loss", "softmax"), ("optimizer", "adagrad"), ("tied", True)):
             if getattr(p, name) != needed:
@@ -1109,11 +1109,6 @@ def check_parameters(predictor: LinkPredictor) -> None:
                     f"n_negatives requires {name}={needed!r}, got {getattr(p, name)!r}: "
                     "use n_negatives=None"
                 )
-
-
-def _is_auto(predictor: LinkPredictor, name: str) -> bool:
-    value = getattr(predictor, name)
-    return isinstance(value, str) and value == AUTO
 
 
 def _base_rate(train: IntArray, n_possible: int) -> float:

@@ -17,13 +17,19 @@ from corpora.checks import check_integer, check_number
 from corpora.files import StrPath, check_output
 from simec.links.predictor import LinkPredictor, check_parameters
 from simec.links.triples import Id, as_triples, split_triples
-from simec.tuning import draw_settings, format_table, format_value, write_table
+from simec.tuning import (
+    BaseTuning,
+    Setting,
+    best_third,
+    count_rounds,
+    draw_settings,
+    format_value,
+    write_table,
+)
 
 logger = logging.getLogger(__name__)
 
-_FACTOR = 3  # of the settings, the best third goes on to the next round
 _VALID = 0.1  # share of the triples that is held out if there are no validation triples
-# multiples of the values that are chosen from the graph, or values
 SPACE: dict[str, Sequence[Any]] = {
     "n3": (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1),
     "dropout": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
@@ -35,7 +41,7 @@ SPACE: dict[str, Sequence[Any]] = {
 
 
 @dataclass
-class Tuning:
+class Tuning(BaseTuning):
     """Result of `tune`.
 
     Attributes
@@ -51,16 +57,7 @@ class Tuning:
         The predictor of the best setting with the best validation MRR of its seeds.
     """
 
-    best: dict[str, Any]
-    table: list[dict[str, Any]]
     predictor: LinkPredictor = field(repr=False)
-
-    def save_table(self, path: StrPath) -> None:
-        """Write the table and the best setting: JSON, or CSV if the name ends in ``.csv``."""
-        write_table(path, self.table, self.best)
-
-    def __str__(self) -> str:
-        return format_table(self.table)
 
 
 def tune(
@@ -145,7 +142,7 @@ def tune(
         _Setting(i, values) for i, values in enumerate(draw_settings(searched, n_settings, random))
     ]
     end = time.perf_counter() + 60 * minutes
-    n_rounds = 1 + math.ceil(math.log(n_settings, _FACTOR) - 1e-9)
+    n_rounds = count_rounds(n_settings)
     left = settings
     for number in range(1, n_rounds + 1):
         seeds = range(seed, seed + (n_seeds if number == n_rounds else 1))
@@ -166,7 +163,7 @@ def tune(
             )
             if table is not None:
                 write_table(table, *_ranked(settings, searched, parameters))
-        left = sorted(left, key=_Setting.order)[: math.ceil(len(left) / _FACTOR)]
+        left = best_third(left)
     best = min(settings, key=_Setting.order)
     if best.predictor is None:
         raise ValueError(
@@ -178,30 +175,19 @@ def tune(
 
 
 @dataclass
-class _Setting:
-    """A setting, and its runs in the last round that it was in."""
+class _Setting(Setting):
+    """A setting, and its runs in the last round that it was in; scores are validation MRRs.
 
-    number: int
-    values: dict[str, Any]
-    round: int = 0
-    mrrs: list[float] = field(default_factory=list)
+    A score is minus infinity if training diverged.
+    """
+
     epochs: int = 0
-    seconds: float = 0.0
     chosen: dict[str, Any] = field(default_factory=dict)
     predictor: LinkPredictor | None = None
 
-    @property
-    def mrr(self) -> float:
-        """Mean validation MRR; minus infinity before the first run, or if training diverged."""
-        return float(np.mean(self.mrrs)) if self.mrrs else -math.inf
-
-    def order(self) -> tuple[int, float, int]:
-        """Key by which the best setting comes first."""
-        return -self.round, -self.mrr, self.number
-
     def start_round(self, number: int) -> None:
         """Forget the runs of the round before."""
-        self.round, self.mrrs, self.epochs, self.predictor = number, [], 0, None
+        self.round, self.scores, self.epochs, self.predictor = number, [], 0, None
 
     def train(
         self, predictor: LinkPredictor, seconds: float, train: Any, valid: Any, **data: Any
@@ -220,21 +206,21 @@ class _Setting:
                 if "diverged in the first epoch" not in str(error):
                     raise
         if math.isfinite(mrr):
-            if mrr > max(self.mrrs, default=-math.inf):
+            if mrr > max(self.scores, default=-math.inf):
                 self.predictor = predictor
             self.chosen = predictor.parameters_
             self.epochs += predictor.n_iter_
-        self.mrrs.append(mrr)
+        self.scores.append(mrr)
         self.seconds += time.perf_counter() - start
 
     def row(self, searched: Iterable[str]) -> dict[str, Any]:
         """Row of the table."""
-        n = max(len(self.mrrs), 1)
+        n = max(len(self.scores), 1)
         return {
             "setting": self.number, "round": self.round,
-            "mrr": self.mrr if math.isfinite(self.mrr) else None,
-            "std": float(np.std(self.mrrs)) if n > 1 and math.isfinite(self.mrr) else None,
-            "seeds": len(self.mrrs), "epochs": self.epochs / n, "seconds": self.seconds,
+            "mrr": self.score if math.isfinite(self.score) else None,
+            "std": float(np.std(self.scores)) if n > 1 and math.isfinite(self.score) else None,
+            "seeds": len(self.scores), "epochs": self.epochs / n, "seconds": self.seconds,
             **{name: self.chosen.get(name, self.values.get(name)) for name in searched},
         }  # fmt: skip
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import inspect
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
+from itertools import pairwise
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
@@ -65,6 +66,7 @@ FORMAT_VERSION = 3
 
 _CONFIG, _ARRAYS = "config.json", "arrays.safetensors"
 _BUFFER = 1 << 23  # scores held in memory at a time
+_ITEMS = 1 << 8  # items per batch of predicted pairs
 _BLOCK = 1 << 18  # scores of a block that stays in the cache
 # names of classes in folders of format versions 1 and 2, and their current names
 _RENAMED_CLASSES = {"Averages": "BiasBaseline", "Neighbourhood": "ItemKNN"}
@@ -731,6 +733,15 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
                     every = Ids(np.concatenate([every.values, added]), "item")
         return every.values
 
+    def _is_rated(self, entities: Entities) -> npt.NDArray[np.bool_]:
+        """Mask of users or items that have ratings."""
+        by_user = entities.kind == "user"
+        counts = np.diff(self.ratings_.matrix.indptr) if by_user else self.ratings_.item_counts
+        rated: npt.NDArray[np.bool_] = (entities.rows >= 0) & (
+            counts[np.maximum(entities.rows, 0)] > 0
+        )
+        return rated
+
     def _scores(self, users: Entities, items: Entities) -> npt.NDArray[np.float64]:
         """Predict ratings of all pairs, not clipped, shape (n_users, n_items)."""
         with np.errstate(**QUIET):
@@ -856,6 +867,35 @@ class FactorRecommender(BaseRecommender):
         return found, scores
 
 
+def evaluate_pairs(
+    matrix_of: Callable[[Entities, Entities], Any], users: Entities, items: Entities
+) -> Float64:
+    """Evaluate pairs, where all pairs of some items and the users of these are evaluated together.
+
+    Parameters
+    ----------
+    matrix_of : callable
+        Takes some users and items, and returns an array of all their pairs.
+    users, items : Entities
+        Of n pairs.
+
+    Returns
+    -------
+    float64 array of shape (n,)
+    """
+    first_items, item_of = distinct(items)
+    order = np.argsort(item_of, kind="stable")
+    ends = np.searchsorted(item_of[order], np.arange(0, len(first_items) + _ITEMS, _ITEMS))
+    values = np.empty(len(items))
+    for k, (start, end) in enumerate(pairwise(ends)):
+        batch, first = order[start:end], k * _ITEMS
+        first_users, user_of = distinct(users.take(batch))
+        some_items = items.take(first_items[first : first + _ITEMS])
+        matrix = matrix_of(users.take(batch[first_users]), some_items)
+        values[batch] = matrix[user_of, item_of[batch] - first]
+    return values
+
+
 def distinct(entities: Entities) -> tuple[Any, Any]:
     """Indices of the distinct entities, and the position of each entity among them."""
     if (entities.rows < 0).any():
@@ -865,7 +905,10 @@ def distinct(entities: Entities) -> tuple[Any, Any]:
 
 
 def training_rows(vectors: Any, entities: Entities) -> Any:
-    """Select the rows of entities from an array; zeros for new ones. Shape (n, d)."""
+    """Select the rows of entities from an array or CSR matrix; zeros for new ones. Shape (n, d)."""
+    if sparse.issparse(vectors):
+        known = sparse.diags((entities.rows >= 0).astype(np.float32))
+        return (known @ vectors[np.maximum(entities.rows, 0)]).tocsr()
     return np.where((entities.rows >= 0)[:, None], vectors[np.maximum(entities.rows, 0)], 0)
 
 

@@ -9,10 +9,9 @@ from scipy import sparse
 
 from corpora.checks import check_number
 from simec.linalg.ridge import DualRidge, kernel_ridge_rows, products
-from simec.recommender.base import BaseRecommender, Entities, Unknown, distinct
+from simec.recommender.base import BaseRecommender, Entities, Unknown, evaluate_pairs
 from simec.recommender.state import check_map, check_shape
 
-_ITEMS = 1 << 8  # items per batch of predictions
 BIAS_ALPHAS = (300.0, 1000.0, 3000.0, 10000.0, 30000.0)
 
 
@@ -107,24 +106,12 @@ class ContentRecommender(BaseRecommender):
         biases = sparse.csr_matrix(items.features) @ weights[:, 0] + intercept[0]
         return np.where(items.has_features & ~self._is_rated(items), biases, 0)
 
-    def _is_rated(self, items: Entities) -> Any:
-        counts = self.ratings_.item_counts
-        return (items.rows >= 0) & (counts[np.maximum(items.rows, 0)] > 0)
-
     def _residuals(self, users: Entities, items: Entities) -> Any:
         return self._content_residuals(users, items)
 
     def _residual_pairs(self, users: Entities, items: Entities) -> Any:
-        # compute the kernel once per distinct item
-        first_items, item_of = distinct(items)
-        first_users, user_of = distinct(users)
-        residuals = np.empty(len(items))
-        for start in range(0, len(first_items), _ITEMS):
-            batch = slice(start, start + _ITEMS)
-            pairs = np.flatnonzero((item_of >= start) & (item_of < start + _ITEMS))
-            matrix = self._residuals(users.take(first_users), items.take(first_items[batch]))
-            residuals[pairs] = matrix[user_of[pairs], item_of[pairs] - start]
-        return residuals
+        # the kernel is computed once for each item
+        return evaluate_pairs(self._residuals, users, items)
 
     def _item_vectors(self, items: Entities) -> Any:
         return sparse.csr_matrix(items.features)

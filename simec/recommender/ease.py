@@ -9,7 +9,8 @@ from scipy import sparse
 from scipy.linalg import lapack
 
 from corpora.checks import check_number
-from simec.recommender.base import BaseRecommender, Entities
+from simec.recommender.base import BaseRecommender, Entities, training_rows
+from simec.recommender.ranking import occurrences
 from simec.recommender.state import check_attribute, check_shape
 from simec.types import FloatArray
 
@@ -95,9 +96,7 @@ class EASE(BaseRecommender):
                 f'at most {_MAX_ITEMS:,} fit. Use Recommender(feedback="implicit"), or leave out '
                 "rare items"
             )
-        X = residuals.copy()
-        X.data = (X.data > 0).astype(np.float32)
-        X.eliminate_zeros()
+        X = occurrences(residuals)
         counts = np.diff(X.indptr).astype(np.float64)
         mean = max(counts.sum() / max((counts > 0).sum(), 1), 1.0)
         weights = (np.maximum(counts, 1) / mean) ** -float(self.user_weight)
@@ -137,11 +136,7 @@ class EASE(BaseRecommender):
 
     def _item_vectors(self, items: Entities) -> Any:
         # `similar_items` compares the users of items
-        columns = self.ratings_.matrix.T.tocsr()
-        columns.data = (columns.data > 0).astype(np.float32)
-        rows = columns[np.maximum(items.rows, 0)].tocsr()
-        known = sparse.diags((items.rows >= 0).astype(np.float32))
-        return (known @ rows).tocsr()
+        return training_rows(occurrences(self.ratings_.matrix.T.tocsr()), items)
 
     def _check_state(self) -> None:
         super()._check_state()

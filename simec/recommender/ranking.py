@@ -70,6 +70,15 @@ def exclude(scores: Any, users: Any, items: Any, matrix: Any) -> None:
             row[seen[seen >= 0]] = -np.inf
 
 
+def occurrences(matrix: Any) -> Any:
+    """A CSR matrix, float32, of 1 where the values of another one are positive, and sorted."""
+    X = matrix.copy()
+    X.data = (X.data > 0).astype(np.float32)
+    X.eliminate_zeros()
+    X.sort_indices()
+    return X
+
+
 def lengths(vectors: Any) -> Any:
     """Euclidean lengths of the rows of an array or CSR matrix."""
     if hasattr(vectors, "multiply"):

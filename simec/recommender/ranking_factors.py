@@ -12,6 +12,7 @@ from corpora.callbacks import progress_bar
 from corpora.checks import check_choice, check_integer, check_number
 from corpora.interrupts import STOPPED
 from simec.recommender.base import Entities, FactorRecommender, check_vectors, training_rows
+from simec.recommender.ranking import occurrences
 from simec.recommender.ranking_kernels import BPR, SOFTMAX, WARP, run_epoch
 from simec.recommender.state import check_attribute
 from simec.types import FloatArray
@@ -101,10 +102,7 @@ class RankingRecommender(FactorRecommender):
 
     def _fit(self, residuals: Any, users: Entities, items: Entities) -> None:
         del users, items
-        X = residuals.copy()
-        X.data = (X.data > 0).astype(np.float32)
-        X.eliminate_zeros()
-        X.sort_indices()
+        X = occurrences(residuals)
         random = check_random_state(self.random_state)
         n_users, n_items = X.shape
         d = int(self.n_components)

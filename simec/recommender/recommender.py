@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -36,7 +35,7 @@ from simec.recommender.base import (
     Unknown,
     check_range,
     check_vectors,
-    distinct,
+    evaluate_pairs,
     training_rows,
 )
 from simec.recommender.biases import Biases
@@ -55,7 +54,6 @@ logger = logging.getLogger(__name__)
 
 # components smaller than this fraction of the largest residual, on average, have vanished
 _VANISHED = 1e-5
-_ITEMS = 1 << 8  # items per batch of predictions
 _MAX_WEIGHT = 1e15  # of implicit feedback: larger ones are lost in the rounding of others
 _TOL = {"explicit": 1e-4, "implicit": 1e-3}  # ranks change little after the first iterations
 # l2="auto", by feedback and whether there are features
@@ -107,7 +105,7 @@ class Recommender(FactorRecommender):
         Implicit feedback: weight of missing pairs.
     l2 : float or "auto"
         Penalty on squared weights, in units of the squared error of one rating. With "auto",
-        there is none for explicit feedback: embeddings and biases are drawn from their posterior
+        explicit feedback has no penalty: embeddings and biases are drawn from their posterior
         distribution. With hidden layers it is 50, and for implicit feedback 30, or 50 with
         features.
     l2_by_count : float
@@ -382,11 +380,7 @@ class Recommender(FactorRecommender):
 
     def _is_new(self, entities: Entities) -> Any:
         """Mask of entities that only their features say anything about."""
-        by_user = entities.kind == "user"
-        matrix = self.ratings_.matrix
-        counts = np.diff(matrix.indptr) if by_user else self.ratings_.item_counts
-        rated = (entities.rows >= 0) & (counts[np.maximum(entities.rows, 0)] > 0)
-        return entities.has_features & ~rated
+        return entities.has_features & ~self._is_rated(entities)
 
     def _residuals(self, users: Entities, items: Entities) -> Any:
         residuals = np.asarray(super()._residuals(users, items))
@@ -398,17 +392,7 @@ class Recommender(FactorRecommender):
         if self.item_content_ is None and self.user_content_ is None:
             return residuals
         pairs = np.flatnonzero(self._is_new(users) | self._is_new(items))
-        # all pairs of some items and the users that they are paired with
-        first_items, item_of = distinct(items.take(pairs))
-        order = np.argsort(item_of, kind="stable")
-        ends = np.searchsorted(item_of[order], np.arange(0, len(first_items) + _ITEMS, _ITEMS))
-        for k, (start, end) in enumerate(pairwise(ends)):
-            batch = order[start:end]
-            first_users, user_of = distinct(users.take(pairs[batch]))
-            some_users = users.take(pairs[batch][first_users])
-            some_items = items.take(pairs[first_items[k * _ITEMS : (k + 1) * _ITEMS]])
-            found = self._residuals(some_users, some_items)
-            residuals[pairs[batch]] = found[user_of, item_of[batch] - k * _ITEMS]
+        residuals[pairs] = evaluate_pairs(self._residuals, users.take(pairs), items.take(pairs))
         return residuals
 
     def _add_content(self, residuals: Any, users: Entities, items: Entities) -> None:

@@ -20,11 +20,17 @@ from corpora.files import StrPath, check_output
 from simec.recommender.base import BaseRecommender
 from simec.recommender.data.ratings import Ratings, SplitBy, as_ratings
 from simec.recommender.evaluation import evaluate
-from simec.tuning import draw_settings, format_table, write_table
+from simec.tuning import (
+    BaseTuning,
+    Setting,
+    best_third,
+    count_rounds,
+    draw_settings,
+    write_table,
+)
 
 logger = logging.getLogger(__name__)
 
-_FACTOR = 3  # of the settings, the best third goes on to the next round
 _LOWER_IS_BETTER = ("rmse", "mae")
 _METRICS = (*_LOWER_IS_BETTER, "ndcg", "recall", "precision", "map", "hits")
 _EXPLICIT: dict[str, Sequence[Any]] = {
@@ -62,7 +68,7 @@ _SPACES: dict[str, dict[str, Sequence[Any]]] = {
 
 
 @dataclass
-class Tuning:
+class Tuning(BaseTuning):
     """Result of `tune`.
 
     Attributes
@@ -79,17 +85,8 @@ class Tuning:
         Fitted to all ratings with the best setting.
     """
 
-    best: dict[str, Any]
-    table: list[dict[str, Any]]
     metric: str
     recommender: BaseRecommender = field(repr=False)
-
-    def save_table(self, path: StrPath) -> None:
-        """Write the table: JSON with the best setting, or CSV if the name ends in ``.csv``."""
-        write_table(path, self.table, self.best)
-
-    def __str__(self) -> str:
-        return format_table(self.table)
 
 
 def tune(
@@ -185,7 +182,7 @@ def tune(
     settings = [
         _Setting(i, values) for i, values in enumerate(draw_settings(searched, n_settings, random))
     ]
-    n_rounds = 1 + math.ceil(math.log(len(settings), _FACTOR) - 1e-9)
+    n_rounds = count_rounds(len(settings))
     end = time.perf_counter() + 60 * minutes
     left, timed_out = settings, False
     for number in range(1, n_rounds + 1):
@@ -223,7 +220,7 @@ def tune(
                     write_table(table, rows, ranked[0].values)
         if timed_out:
             break
-        left = sorted(left, key=_Setting.order)[: math.ceil(len(left) / _FACTOR)]
+        left = best_third(left)
     ranked = sorted((setting for setting in settings if setting.scores), key=_Setting.order)
     if timed_out:
         warn(
@@ -237,19 +234,10 @@ def tune(
 
 
 @dataclass
-class _Setting:
-    """A setting, and its results; higher scores are better."""
+class _Setting(Setting):
+    """A setting, and its results; scores are metrics, negative if lower ones are better."""
 
-    number: int
-    values: dict[str, Any]
-    round: int = 0
-    scores: list[float] = field(default_factory=list)
-    seconds: float = 0.0
     fits: int = 0
-
-    def order(self) -> tuple[int, float, int]:
-        """Key by which the best setting comes first."""
-        return -self.round, -float(np.mean(self.scores)), self.number
 
     def fit_seconds(self) -> float:
         """Mean seconds of a fit; 0 before the first one."""
@@ -274,7 +262,7 @@ class _Setting:
         sign = -1.0 if metric in _LOWER_IS_BETTER else 1.0
         defaults = recommender.get_params(deep=False)
         return {
-            "setting": self.number, "round": self.round, metric: sign * float(np.mean(self.scores)),
+            "setting": self.number, "round": self.round, metric: sign * self.score,
             "std": float(np.std(self.scores)) if len(self.scores) > 1 else None,
             "splits": len(self.scores), "seconds": self.seconds,
             **{name: self.values.get(name, defaults[name]) for name in searched},

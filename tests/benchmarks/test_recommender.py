@@ -84,7 +84,7 @@ def test_ranking_is_of_what_is_relevant():
         ([1, 1, 2, 2, 3], [10, 11, 10, 12, 13], [5, 4, 5, 1, 3]),
     )
     model = BiasBaseline(shrinkage_items=0.1).fit(train)
-    test = rd.chosen(made_up(4, 4), np.zeros(len(made_up(4, 4)), bool))
+    test = made_up(4, 4).select(np.zeros(len(made_up(4, 4)), bool))
     values = sparse.csr_matrix(([5.0, 5.0, 2.0], ([0, 1, 2], [3, 1, 0])), train.shape)
     test = type(test)(values, train.users, train.items)
     # of 12 and 13 for user 1 the better one is 13; of 11 and 13 for user 2 it is 11

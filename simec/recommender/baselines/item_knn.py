@@ -11,7 +11,7 @@ from scipy import sparse
 from corpora.checks import check_integer, check_number
 from corpora.deprecated import renamed_parameters
 from simec.linalg.factorization import scaled
-from simec.recommender.base import BaseRecommender, Entities, Unknown
+from simec.recommender.base import BaseRecommender, Entities, Unknown, training_rows
 from simec.recommender.state import check_shape
 
 _ITEMS = 1 << 9  # items per batch of similarities
@@ -102,10 +102,7 @@ class ItemKNN(BaseRecommender):
 
     def _item_vectors(self, items: Entities) -> Any:
         # `similar_items` compares columns of residuals, not shrunk similarities
-        columns = self.residuals_.T.tocsr()
-        rows = columns[np.maximum(items.rows, 0)].tocsr()
-        known = sparse.diags((items.rows >= 0).astype(np.float32))
-        return (known @ rows).tocsr()
+        return training_rows(self.residuals_.T.tocsr(), items)
 
     def _check_state(self) -> None:
         super()._check_state()
