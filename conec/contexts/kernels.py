@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from conec.training.kernels.random import GOLDEN, mix
+from conec.training.kernels.random import GOLDEN, mix, uniform
 from conec.training.kernels.sampling import document_at
 from conec.training.kernels.simd import (
     ADDED,
@@ -252,8 +252,7 @@ def _add(text, p, weight, keep, matrix, y):  # type: ignore[no-untyped-def]
 # Sums over the contexts of sampled occurrences
 
 _F0, _F1 = np.float32(0), np.float32(1)
-_U32, _U40 = np.uint64(32), np.uint64(40)
-_TO_UNIT = np.float32(2.0**-24)
+_U32 = np.uint64(32)
 _LONGEST = 128  # positions after which running sums are computed anew; a multiple of SLIDES
 _FAR = 12  # tokens whose rows are prefetched where all positions are processed
 _DEPTH = 8  # positions whose rows are prefetched
@@ -487,10 +486,8 @@ def add_all_contexts(  # type: ignore[no-untyped-def]
             if p == stop:
                 end = at
             w = ids[p]
-            if w >= 0:
-                draw = mix(key + np.uint64(start + p) * GOLDEN) >> _U40
-                if np.float32(draw) * _TO_UNIT >= keep[w]:
-                    continue
+            if w >= 0 and uniform(mix(key + np.uint64(start + p) * GOLDEN)) >= keep[w]:
+                continue
             tokens[at], factors[at], targets[at] = nothing, _F0, sink
             if w >= 0:
                 tokens[at], factors[at] = x + w * matrix.strides[0], weights[w]

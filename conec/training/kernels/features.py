@@ -6,24 +6,15 @@ Each position draws its own noise words and takes its own gradient step, as with
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
 from conec.training.kernels.exponential import exp
-from conec.training.kernels.random import GOLDEN, mix
+from conec.training.kernels.random import GOLDEN, mix, uniform
 from conec.training.kernels.sampling import prepare
 from corpora.jit import compiled
 
 _MATH = {"reassoc", "contract", "arcp", "nsz"}
-_U40 = np.uint64(40)
-_TO_UNIT = np.float32(2.0**-24)
 _F0, _F1 = np.float32(0), np.float32(1)
-
-
-@nb.njit(inline="always")
-def uniform(x):  # type: ignore[no-untyped-def]
-    """A uniform number in [0, 1) from 64 mixed bits."""
-    return np.float32(x >> _U40) * _TO_UNIT
 
 
 @compiled(nogil=True, error_model="numpy", fastmath=_MATH)

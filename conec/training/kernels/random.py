@@ -12,6 +12,7 @@ import numpy as np
 from conec import random_streams
 
 GOLDEN, _M1, _M2 = map(np.uint64, (random_streams.GOLDEN, random_streams.M1, random_streams.M2))
+_U40, _TO_UNIT = np.uint64(40), np.float32(2.0**-24)
 _S30, _S27, _S31 = np.uint64(30), np.uint64(27), np.uint64(31)
 
 
@@ -21,3 +22,9 @@ def mix(x: np.uint64) -> np.uint64:
     x = (x ^ (x >> _S30)) * _M1
     x = (x ^ (x >> _S27)) * _M2
     return x ^ (x >> _S31)
+
+
+@nb.njit(inline="always")
+def uniform(x):  # type: ignore[no-untyped-def]
+    """A uniform number in [0, 1) from 64 mixed bits."""
+    return np.float32(x >> _U40) * _TO_UNIT

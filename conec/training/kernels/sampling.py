@@ -5,14 +5,14 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from conec.training.kernels.random import GOLDEN, mix
+from conec.training.kernels.random import GOLDEN, mix, uniform
 from conec.training.kernels.step import ROWS
 
 FAR = 16  # steps ahead for which rows are prefetched
 
-_U11, _U32, _U40 = np.uint64(11), np.uint64(32), np.uint64(40)
+_U11, _U32 = np.uint64(11), np.uint64(32)
 _LOW32 = np.uint64(0xFFFFFFFF)
-_TO_UNIT, _TO_UNIT64 = np.float32(2.0**-24), 2.0**-53
+_TO_UNIT64 = 2.0**-53
 
 
 @nb.njit(nogil=True)
@@ -48,7 +48,7 @@ def read(ids, offsets, start, stop, keep, window, min_window, key, word, left, r
     while t > doc_start and missing > 0:
         t -= 1
         w = ids[t]
-        if w < 0 or np.float32(mix(key + np.uint64(t) * GOLDEN) >> _U40) * _TO_UNIT < keep[w]:
+        if w < 0 or uniform(mix(key + np.uint64(t) * GOLDEN)) < keep[w]:
             missing -= 1
     n = first = begin = window
     last = -1
@@ -67,7 +67,7 @@ def read(ids, offsets, start, stop, keep, window, min_window, key, word, left, r
                 first = n
             w = ids[t]
             u = mix(key + np.uint64(t) * GOLDEN)
-            if w < 0 or np.float32(u >> _U40) * _TO_UNIT < keep[w]:
+            if w < 0 or uniform(u) < keep[w]:
                 if t >= stop:
                     missing -= 1
                 width = min_window + np.int64(((u & _LOW32) * span) >> _U32)
